@@ -17,21 +17,44 @@ impl Drop for Mounted<'_> {
     }
 }
 
-#[tokio::test]
-async fn full_disk_loses_nothing_acknowledged() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().to_owned();
+fn mount<'a>(path: &'a Path, size: &str) -> Option<Mounted<'a>> {
     let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
-        .arg(&path)
+        .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+        .arg(path)
         .stderr(std::process::Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
     if !mounted {
         eprintln!("skipped: a file system of a fixed size cannot be mounted here");
-        return;
     }
-    let _mounted = Mounted(&path);
+    mounted.then_some(Mounted(path))
+}
+
+/// The store's own disk has space.
+#[tokio::test]
+async fn full_backup_disk_is_named() {
+    let relay = TestRelay::start().await;
+    let all = tempfile::tempdir().unwrap();
+    let Some(_mounted) = mount(all.path(), "64k") else { return };
+    let mut backup = Command::new(env!("CARGO_BIN_EXE_hearthd"));
+    backup.env_clear().arg("--data-dir").arg(relay.path());
+    let output = backup.args(["backup", "--keep", "2"]).arg(all.path()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let disk = all.path().to_str().unwrap();
+    assert!(text.starts_with(&format!("hearthd: {disk}/hearthd-")), "{text}");
+    assert!(text.contains("no space is left"), "{text}");
+    let kept: Vec<_> =
+        std::fs::read_dir(all.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(kept, [".hearthd-lock"]);
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn full_disk_loses_nothing_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let Some(_mounted) = mount(&path, "2m") else { return };
     let clock = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(START));
     let relay = TestRelay::start_in(dir, clock, |_| {}).await;
     let mut room = TestRoom::open(&relay).await;

@@ -114,7 +114,13 @@ fn among_others(dir: &Path, into: &Path) -> Option<StartError> {
 /// Copies, verifies, and gives the store its name last, so that a backup that was cut short is not taken for one.
 fn write(dir: &Path, into: &Path, key: Key) -> Result<(), StartError> {
     let next = into.join(NEXT);
-    let fault = |source: OpenError| StartError::Store { path: store::database_path(dir), source };
+    let fault = |source: OpenError| match source.kind() {
+        // The copy takes the space, and may be on another disk than the store.
+        Some(Kind::StorageFull | Kind::QuotaExceeded) => {
+            StartError::Store { path: into.to_owned(), source }
+        }
+        _ => StartError::Store { path: store::database_path(dir), source },
+    };
     let made = Clock::system().now();
     store::copy(dir, &next).map_err(fault)?;
     let relay = verify(&next)?;
