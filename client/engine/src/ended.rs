@@ -1,6 +1,6 @@
 //! After the end of a group: this device erases what it had of it, and keeps the receipt.
 
-use hearth_protocol::Millis;
+use hearth_protocol::{Millis, limits::ENDED_KEPT_MILLIS};
 
 use super::{
     error::EngineError,
@@ -35,10 +35,14 @@ const ERASED: [Kind; 14] = [
 ];
 
 impl Room<'_> {
-    /// Remembers when the room is deleted, or that it is not.
-    pub(crate) fn note_ending(&self, policy: &RoomPolicy) -> Result<()> {
+    /// Remembers when the room is deleted, or that it is not. `said` is when the relay took the record that says so: nothing is erased
+    /// sooner after it than after an end, because its author could date both into the past.
+    pub(crate) fn note_ending(&self, policy: &RoomPolicy, said: Millis) -> Result<()> {
         match policy.numbers.deleted_at() {
-            Some(at) => write(self.store, Kind::Pending, self.no, DELETED_AT, &at),
+            Some(at) => {
+                let at = at.max(said.plus(ENDED_KEPT_MILLIS));
+                write(self.store, Kind::Pending, self.no, DELETED_AT, &at)
+            }
             None => Ok(self.store.delete(Kind::Pending, self.no, DELETED_AT).map(|_| ())?),
         }
     }

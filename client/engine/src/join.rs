@@ -366,6 +366,7 @@ impl<'s> Room<'s> {
             room.floor = None;
             room.begin_accord()?;
             room.take_record(&mut row, &policy, &roster)?;
+            room.note_ending(&policy, row.said)?;
             if policy.desk.is_none() {
                 room.drop_lanes()?;
             }

@@ -42,7 +42,6 @@ impl Room<'_> {
         };
         let mut target = record.act.target().as_ref().map(name_of).unwrap_or_default();
         let mut content = None;
-        self.note_ending(policy)?;
         if let Some(Admission { member, .. }) = record.act.admission() {
             // A member who returns under the same key, after lapsing, counts from one again.
             self.forget_member(&member)?;
@@ -130,6 +129,7 @@ impl Room<'_> {
             }
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
+            Act::CloseGroup(_) => self.note_ending(policy, row.said)?,
             _ => {}
         }
         if let Act::Second(step) = &record.act {

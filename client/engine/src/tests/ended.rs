@@ -121,3 +121,20 @@ fn neither_clock_alone_erases() {
     world.log.show(&mut world.rooms[FAY]);
     assert!(!world.rooms[FAY].end_if_over(Moment { own: over, relay: over }).unwrap());
 }
+
+/// A facilitator's record dates itself and the end into last year.
+#[test]
+fn end_in_the_past_erases_later() {
+    let mut world = World::with_clocks([0; 4]);
+    world.say(BEN, "Goodbye.");
+    let ends = Millis(NOW.0 - 20 * WEEK);
+    let submission = world.rooms[FAY].act(at(ends), Millis(NOW.0 - 30 * WEEK)).unwrap();
+    world.log.take(submission);
+    world.show();
+    assert_eq!(world.policy().numbers.ends_at, Some(ends));
+    let ben = &mut world.rooms[BEN];
+    let both = |at| Moment { own: at, relay: at };
+    assert!(!ben.end_if_over(both(NOW.plus(ENDED_KEPT_MILLIS - 1))).unwrap());
+    assert_eq!(texts(ben), ["Goodbye."]);
+    assert!(ben.end_if_over(both(NOW.plus(ENDED_KEPT_MILLIS))).unwrap());
+}
