@@ -88,3 +88,21 @@ fn ended_room_is_erased_everywhere() {
     let held = std::fs::read(relay.data().join("hearth.db")).unwrap();
     assert!(!held.is_empty());
 }
+
+/// Ben's device knows the day on which the room is deleted, and not yet that it is not.
+#[test]
+fn called_off_end_erases_nothing() {
+    let Some(_) = clock("+0") else { return };
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("close-group", &["21d", "The programme's phone"]);
+    circle.news(&ben);
+    circle.fay("close-group", &["--call-off"]);
+    relay.stop();
+    relay.set_under(clock("+29d").unwrap());
+    relay.restart();
+    let room = circle.room.as_str();
+    ben.run_under(&clock("+29d").unwrap(), &["send", room, "I am back."]).done();
+    assert_eq!(ben.does(&["room", "list"])[0]["standing"], "member");
+}

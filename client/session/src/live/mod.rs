@@ -147,8 +147,7 @@ impl<'s> Live<'s> {
         tell: impl FnOnce(u64),
     ) -> Result<Self> {
         let moment = Moment { own: room.now(), relay: connection.server_now() };
-        let over = room.state().standing == Standing::Over(Over::Group);
-        if over || room.end_if_over(moment)? {
+        if room.state().standing == Standing::Over(Over::Group) {
             connection.close().await;
             return Err(LiveError::NotInside(room.state().standing.clone()));
         }
@@ -161,6 +160,11 @@ impl<'s> Live<'s> {
             Err(error) => Err(error),
         };
         let (role, last) = match settled {
+            // Only for those who do not get in, because the others read first whether the end was moved or called off.
+            Err(error) if !error.is_connection() && room.end_if_over(moment)? => {
+                connection.close().await;
+                return Err(LiveError::NotInside(room.state().standing.clone()));
+            }
             Err(error) if waits => {
                 room.goes_on_waiting(error)?;
                 return Ok(Self::over(room, connection, None));
