@@ -383,6 +383,25 @@ fn restore_takes_whole_backups_only() {
     assert!(!place.path("relay/restoring").exists());
 }
 
+/// Both relays make their backups into one folder.
+#[test]
+fn restore_tells_relays_apart() {
+    let place = Place::new();
+    place.start_once();
+    let (other, all) = (place.text("other"), place.text("all"));
+    Running::start(Path::new(&other), &[]).stop();
+    let own = out(&place.run(&["backup", "--keep", "3", &all]));
+    out(&hearthd(&["--data-dir", &other, "backup", "--keep", "3", &all]));
+    out(&place.run(&["restore", "--yes", &all]));
+    place.start_once();
+    fs::remove_dir_all(place.path("relay")).unwrap();
+    let advice = refused(&place.run(&["restore", "--yes", &all]), 1, "of several relays");
+    assert!(advice.contains(&format!("{all}/hearthd-")), "{advice}");
+    let own = Path::new(own.trim()).parent().unwrap().to_str().unwrap();
+    out(&place.run(&["restore", "--yes", own]));
+    place.start_once();
+}
+
 /// A machine that has nothing but the backup.
 #[test]
 fn restored_relay_keeps_identity_and_key() {

@@ -261,19 +261,20 @@ fn backups(all: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Returns the newest whole backup in a directory of backups.
-pub(super) fn newest(all: &Path) -> Option<PathBuf> {
-    let names = backups(all).ok()?;
-    let mut whole: Vec<(Millis, PathBuf)> = names
-        .iter()
-        .filter(|name| !name.ends_with(PARTIAL))
-        .filter_map(|name| {
-            let path = all.join(name);
-            Some((Manifest::read(&path)?.made(), path))
-        })
-        .collect();
-    whole.sort();
-    whole.pop().map(|(_, path)| path)
+/// Returns the newest whole backup of each relay in a directory of backups.
+pub(super) fn newest(all: &Path) -> Vec<(Manifest, PathBuf)> {
+    let mut newest: Vec<(Manifest, PathBuf)> = Vec::new();
+    let names = backups(all).unwrap_or_default();
+    for name in names.iter().filter(|name| !name.ends_with(PARTIAL)) {
+        let path = all.join(name);
+        let Some(manifest) = Manifest::read(&path) else { continue };
+        match newest.iter_mut().find(|(other, _)| other.is_same_relay(&manifest)) {
+            Some((other, _)) if other.made() > manifest.made() => {}
+            Some(found) => *found = (manifest, path),
+            None => newest.push((manifest, path)),
+        }
+    }
+    newest
 }
 
 /// Returns a name by the time that no backup has. A second one of the same second gets a number.

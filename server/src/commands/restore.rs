@@ -50,7 +50,8 @@ pub(super) fn run(dir: &Path, from: &Path, yes: bool) -> Result<(), StartError> 
     let data = DataDir::take(dir)?;
     let dir = data.path();
     let earlier = Journal::read(dir)?;
-    let backup = find(from)?;
+    let old = present(dir);
+    let backup = find(dir, from, old.as_ref())?;
     if fs::canonicalize(dir).is_ok_and(|own| own == backup.dir) {
         return Err(StartError::refused(
             format!("{} is the relay's own directory, not a backup", from.display()),
@@ -76,7 +77,6 @@ pub(super) fn run(dir: &Path, from: &Path, yes: bool) -> Result<(), StartError> 
         Some(journal) => journal,
         None => {
             check_space(dir, &backup)?;
-            let old = present(dir);
             if let Some(old) = old.as_ref().filter(|old| old.relay != backup.facts.relay) {
                 return Err(foreign(dir, old, &backup));
             }
@@ -94,19 +94,33 @@ fn command(dir: &Path, from: &Path) -> String {
     format!("hearthd restore --data-dir {} {}", quoted(dir), quoted(from))
 }
 
-/// Finds the backup in a directory, or the newest below it, and refuses one that is not whole.
-fn find(from: &Path) -> Result<Backup, StartError> {
+/// Finds the backup in a directory, or this relay's newest below it, and refuses one that is not whole.
+fn find(dir: &Path, from: &Path, old: Option<&StoreFacts>) -> Result<Backup, StartError> {
     let failed = |source| DataDirError::Io { path: from.to_owned(), source };
     let named = fs::canonicalize(from).map_err(failed)?;
     let dir = if store::database_path(&named).exists() || named.join(NEXT).exists() {
         named
     } else {
-        backup::newest(&named).ok_or_else(|| {
-            StartError::refused(
-                format!("{} holds no backup", from.display()),
-                "name a directory that `hearthd backup` made: it holds hearth.db",
-            )
-        })?
+        let is_own =
+            |(note, _): &(Manifest, PathBuf)| old.is_some_and(|old| note.is_of(&old.relay));
+        let (own, others): (Vec<_>, Vec<_>) = backup::newest(&named).into_iter().partition(is_own);
+        let mut found = if own.is_empty() { others } else { own }.into_iter();
+        match (found.next(), found.next()) {
+            (Some((_, backup)), None) => backup,
+            (None, _) => {
+                return Err(StartError::refused(
+                    format!("{} holds no backup", from.display()),
+                    "name a directory that `hearthd backup` made: it holds hearth.db",
+                ));
+            }
+            // Without the old store, nothing says which of them this relay was.
+            (Some((_, backup)), Some(_)) => {
+                return Err(StartError::refused(
+                    format!("{} holds backups of several relays", from.display()),
+                    format!("name one of them, as in `{}`", command(dir, &backup)),
+                ));
+            }
+        }
     };
     let path = store::database_path(&dir);
     let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
